@@ -28,12 +28,15 @@ const MOVES: &str = "SELECT task, route, run, change, status, toUnixTimestamp64M
                      FROM workflow_tasks WHERE execution_id = {id:String} \
                      AND (log_offset > {offset:Int64} OR log_offset = {offset:Int64} AND log_row > {row:Int64}) \
                      ORDER BY log_offset, log_row LIMIT {most:UInt64}";
-/// What an execution has started: found by the rule, which is the same, and by when it ran, as the table is sorted.
+/// What an execution has started: found by the rule, which is the same, and by when it ran, as the table is sorted. It was
+/// requested by the clock of whoever wanted it, and what it has started by those of its owners: ten minutes are left for
+/// those that are behind or ahead.
 const DESCENDANTS: &str = "SELECT execution_id, latest.1 AS task, latest.2 AS action, latest.3 AS status, latest.4 AS code, \
     latest.5 AS attempt, latest.6 AS worker, latest.7 AS requested_at_ms, latest.8 AS ended_at_ms, count() OVER () AS total \
     FROM ( \
         WITH ( \
-            SELECT (any(rule), min(requested_at), if(argMax(isNotNull(ended_at), sequence), max(changed_at), now64(3))) \
+            SELECT (any(rule), if(count() = 0, now64(3), min(requested_at)) - toIntervalMinute(10), \
+                if(argMax(isNotNull(ended_at), sequence), max(changed_at), now64(3)) + toIntervalMinute(10)) \
             FROM executions WHERE execution_id = {id:String} \
         ) AS above \
         SELECT execution_id, argMax(tuple(task, action, status, code, attempt, worker, \
@@ -43,6 +46,9 @@ const DESCENDANTS: &str = "SELECT execution_id, latest.1 AS task, latest.2 AS ac
     ) \
     ORDER BY arrayMap(step -> toUInt32OrZero(step), splitByChar('.', substring(execution_id, length({below:String}) + 1))) \
     LIMIT {most:UInt64}";
+
+/// Rows that there is always room for in an answer to one of these.
+const OWN_ROWS_MAX: u64 = 10_000;
 
 /// How rows are written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -189,11 +195,18 @@ impl Sql {
     }
 
     async fn rows(&self, sql: &str, parameters: &[(&str, &str)]) -> Result<Vec<Value>, ApiError> {
-        let answer = self.client.query_with(sql, parameters, self.limits, petrel_audit::Format::JsonLines).await?;
+        let limits = of_own(self.limits);
+        let answer = self.client.query_with(sql, parameters, limits, petrel_audit::Format::JsonLines).await?;
         let lines = answer.split(|b| *b == b'\n').filter(|line| !line.is_empty());
         let rows: Result<Vec<Value>, _> = lines.map(serde_json::from_slice).collect();
         rows.map_err(|e| ApiError::unavailable("sql_unavailable", format!("ClickHouse's answer is no JSON: {e}")))
     }
+}
+
+/// What a query of this file may cost: how many rows it has at most it says itself, and what people's may have is no limit for
+/// it.
+fn of_own(limits: QueryLimits) -> QueryLimits {
+    QueryLimits { rows_max: limits.rows_max.max(OWN_ROWS_MAX), ..limits }
 }
 
 /// ClickHouse may quote numbers of 64 bits.
@@ -220,5 +233,17 @@ impl From<SqlError> for ApiError {
             SqlError::Unavailable(_) | SqlError::TimedOut { .. } => Self::unavailable("sql_unavailable", message),
             SqlError::Data(_) => Self::unavailable("sql_failed", message),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_many_rows_people_may_have_is_no_limit_of_own_queries() {
+        let few = QueryLimits { rows_max: 10, ..QueryLimits::default() };
+        assert_eq!(of_own(few), QueryLimits { rows_max: OWN_ROWS_MAX, ..few });
+        assert_eq!(of_own(QueryLimits::default()), QueryLimits::default());
     }
 }

@@ -1,5 +1,7 @@
 //! Conducting a workflow: it is begun, told how its children end, and asked what is to start.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use petrel_schemas::{ExecutionId, OBJECTS_KEY, SecretRef};
 use serde_json::{Map, Value, json};
@@ -11,7 +13,7 @@ use super::{Counted, Effect, Owner, row};
 use crate::code;
 use crate::execution::{Execution, Known};
 use crate::family::{COMPUTED_KEY, Child, ChildEnded};
-use crate::plan::Resolution;
+use crate::plan::{ActionPlan, Resolution};
 use crate::state::{DelayReason, Failed, In, LeadsTo, Scheduled};
 use crate::status::Status;
 use crate::subject::{Core, Note, Subject};
@@ -118,6 +120,8 @@ impl Owner<'_> {
         let mut taken = match self.facts.workflows.take(id) {
             Some(conduct) => Taken { conduct, kept: Vec::new() },
             None => {
+                // Its pieces may be many, and each child that ends would read them in vain.
+                self.plan_of(&execution.core().subject)?;
                 let (pieces, mut kept) = apart(self.facts.workflows.pieces(id).map_err(Missing::Never)?);
                 let conduct = self.restored(&execution.core().subject, pieces)?;
                 // A decision is about one workflow.
@@ -129,19 +133,24 @@ impl Owner<'_> {
         Ok(taken)
     }
 
-    /// A workflow as its pieces tell it.
-    pub(super) fn restored(&self, subject: &Subject, pieces: Vec<Piece>) -> Result<Box<dyn Conduct>, Missing> {
-        let plan = match self.facts.actions.resolve(&subject.revision, &subject.action) {
-            Resolution::Ready(plan) => plan,
+    /// The plan of a workflow that has begun.
+    fn plan_of(&self, subject: &Subject) -> Result<Arc<ActionPlan>, Missing> {
+        match self.facts.actions.resolve(&subject.revision, &subject.action) {
+            Resolution::Ready(plan) => Ok(plan),
             Resolution::NotYet => {
                 let why = format!("revision {} has not arrived yet", subject.revision);
-                return Err(Missing::NotNow(DelayReason::RevisionNotHere, why));
+                Err(Missing::NotNow(DelayReason::RevisionNotHere, why))
             }
-            Resolution::Broken(why) => return Err(Missing::NotNow(DelayReason::ActionBroken, why)),
+            Resolution::Broken(why) => Err(Missing::NotNow(DelayReason::ActionBroken, why)),
             Resolution::Removed | Resolution::NoSuchAction => {
-                return Err(Missing::Never(format!("revision {} was removed while it ran", subject.revision)));
+                Err(Missing::Never(format!("revision {} was removed while it ran", subject.revision)))
             }
-        };
+        }
+    }
+
+    /// A workflow as its pieces tell it.
+    pub(super) fn restored(&self, subject: &Subject, pieces: Vec<Piece>) -> Result<Box<dyn Conduct>, Missing> {
+        let plan = self.plan_of(subject)?;
         let workflow = plan.runner.workflow().ok_or_else(|| Missing::Never("its action is no workflow".to_owned()))?;
         let mut conduct = workflow.restore(&pieces).map_err(Missing::Never)?;
         conduct.set_now(self.now_ms());

@@ -77,14 +77,17 @@ impl Owner<'_> {
         }
     }
 
-    /// What was asked is of no account any more.
-    pub(super) fn forget_asked(&mut self, id: &ExecutionId) {
+    /// What was asked is of no account any more: it is forgotten, and handed back in order.
+    pub(super) fn forget_asked(&mut self, id: &ExecutionId) -> Vec<Move> {
         // Who cannot be read is not told anything any more.
-        for piece in self.facts.workflows.pieces(id).unwrap_or_default() {
-            if number_of(&piece.key, ASKED).is_some() {
-                self.piece(id, Changed { key: piece.key, value: None });
-            }
+        let pieces = self.facts.workflows.pieces(id).unwrap_or_default();
+        let mut forgotten = Vec::new();
+        for piece in pieces.into_iter().filter(|piece| number_of(&piece.key, ASKED).is_some()) {
+            self.piece(id, Changed { key: piece.key.clone(), value: None });
+            forgotten.extend(kept(piece));
         }
+        forgotten.sort_by_key(|(order, _)| *order);
+        forgotten.into_iter().map(|(_, kept)| kept.what).collect()
     }
 
     pub(super) fn piece(&mut self, id: &ExecutionId, changed: Changed) {

@@ -18,6 +18,10 @@ use crate::workflow::{Asked, Changed, Piece};
 /// The piece that keeps what of an execution its end leaves nowhere else: what it was asked for, and its terms.
 const ENDED: &str = "owner/ended";
 
+/// The piece that says when the last rerun was asked for that was taken, by the clock of whoever asked, in milliseconds since
+/// the epoch.
+const TAKEN: &str = "owner/taken";
+
 /// The piece that is kept of a workflow that has ended; of one that cannot be run again there is none.
 pub(super) fn kept_for_rerun(ended: &Execution) -> Option<Changed> {
     let core = ended.core();
@@ -38,6 +42,10 @@ fn read(pieces: &[Piece]) -> Option<In<Resuming>> {
         Ok(Known::Live(Execution::Resuming(resuming))) => Some(resuming),
         _ => None,
     }
+}
+
+fn taken_at_ms(pieces: &[Piece]) -> Option<i64> {
+    pieces.iter().find(|piece| piece.key == TAKEN)?.value.parse().ok()
 }
 
 impl Owner<'_> {
@@ -62,6 +70,10 @@ impl Owner<'_> {
             return Err(format!("it ended too long ago, at {ended_at}: what is stored of it is being removed"));
         }
         let pieces = self.facts.workflows.pieces(id)?;
+        if taken_at_ms(&pieces).is_some_and(|taken_at_ms| at_ms <= taken_at_ms) {
+            // The same one perhaps, of somebody whose clock is ahead of that by which the workflow has ended since.
+            return Err("it was not asked after the rerun that was taken last".to_owned());
+        }
         let Some(resuming) = read(&pieces) else {
             return Err("too little is stored of it: it never began, or its state was too large".to_owned());
         };
@@ -73,6 +85,7 @@ impl Owner<'_> {
             Err(Missing::Never(why)) => return Err(why),
         }
         self.keep(id, &Move::Asked { asked: asked.clone(), by: by.to_owned(), from_above: false })?;
+        self.piece(id, Changed { key: TAKEN.to_owned(), value: Some(at_ms.to_string()) });
         self.push(Effect::CancelTimer { id: id.clone(), kind: TimerKind::Remember });
         self.watch_deadline(&resuming.core);
         self.enter(Left::nothing(), resuming.clone());

@@ -170,13 +170,25 @@ impl Owner<'_> {
         }
     }
 
-    /// A gate turns it away: it rests again, as it did.
+    /// A gate turns it away: it rests again, as it did. Whoever has asked something of it meanwhile hears that it was in vain.
     pub(super) fn rest_again(&mut self, mut resuming: In<Resuming>, note: Note) {
         let id = resuming.core.id().clone();
         self.stand_back(&mut resuming.core);
-        self.forget_asked(&id);
-        let taken = self.conduct_of(&resuming.clone().into()).ok();
-        let frozen = taken.and_then(|taken| taken.conduct.frozen()).as_ref().map(shown_frozen);
+        let why = note.error.clone().unwrap_or_default();
+        for forgotten in self.forget_asked(&id) {
+            if let Move::Asked { asked, by, from_above: false } = forgotten {
+                self.in_vain(&id, &asked, &by, &format!("{why}, and it rests again"));
+            }
+        }
+        let frozen = match self.conduct_of(&resuming.clone().into()) {
+            Ok(taken) => taken.conduct.frozen().as_ref().map(shown_frozen),
+            Err(Missing::NotNow(..)) => {
+                // What there is to decide is shown once its revision is here.
+                self.ask_again(&id, false);
+                None
+            }
+            Err(Missing::Never(_)) => None,
+        };
         let left = Left::of(&resuming);
         self.enter(left, resuming.rest(Paused { frozen }, note));
     }

@@ -126,7 +126,16 @@ impl Workflow for Inquirer {
     fn begin(&self, begin: Begin<'_>) -> Result<Box<dyn Conduct>, Note> {
         let about = About::of(begin.parameters).map_err(|why| Note::new(code::INVALID_PARAMETERS, why))?;
         let due_ms = about.waits_ms().map(|ms| begin.now_ms.saturating_add(ms));
-        Ok(Box::new(Inquiry { about, due_ms, end: None, now_ms: begin.now_ms, changed: true }))
+        let inquiry = Inquiry { about, due_ms, end: None, now_ms: begin.now_ms, changed: true };
+        let bytes = inquiry.result(Some(&Value::Null)).to_string().len();
+        if bytes > RESULT_BYTES_MAX {
+            let why = format!(
+                "\"schema\" leaves no room for an answer: with it the result has {bytes} bytes, the limit RESULT_BYTES_MAX is \
+                 {RESULT_BYTES_MAX}"
+            );
+            return Err(Note::new(code::INVALID_PARAMETERS, why));
+        }
+        Ok(Box::new(inquiry))
     }
 
     fn restore(&self, pieces: &[Piece]) -> Result<Box<dyn Conduct>, String> {

@@ -1,6 +1,6 @@
 //! Answers that come in parts: to whoever follows something as server-sent events, or takes a large thing piece by piece.
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -97,11 +97,22 @@ pub(super) fn events(mut following: impl Following, seat: Seat) -> Response {
     tokio::spawn(async move {
         let _seat = seat;
         loop {
-            let (events, is_over) = match tokio::time::timeout(SIGN_OF_LIFE, following.events()).await {
-                Err(_) => (": it runs on\n\n".to_owned(), false),
-                Ok(Err(_)) => return,
-                Ok(Ok(next)) => next,
+            // What is asked for is waited for, however long it takes: asked for anew each time, it might never come.
+            let next = {
+                let mut next = pin!(following.events());
+                loop {
+                    tokio::select! {
+                        next = &mut next => break next,
+                        () = sender.closed() => return,
+                        () = tokio::time::sleep(SIGN_OF_LIFE) => {
+                            if !is_taken(&sender, ": it runs on\n\n".into()).await {
+                                return;
+                            }
+                        }
+                    }
+                }
             };
+            let Ok((events, is_over)) = next else { return };
             if !is_taken(&sender, events.into()).await || is_over || following.is_stopping() {
                 return;
             }
@@ -186,6 +197,40 @@ mod tests {
         let failed = ApiError::unavailable("sql_unavailable", "away");
         let cut = vec![(now, Ok((first.clone(), false))), (now, Err(failed))];
         assert_eq!(told(cut).await, first, "whoever comes again hears why");
+    }
+
+    /// Looks for so long, and then it is over.
+    struct Slow(Duration);
+
+    impl Following for Slow {
+        async fn events(&mut self) -> Result<(String, bool), ApiError> {
+            tokio::time::sleep(self.0).await;
+            Ok((end(&Value::Null), true))
+        }
+
+        fn is_stopping(&self) -> bool {
+            false
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_takes_longer_than_a_sign_of_life_is_not_asked_for_anew() {
+        static ALONE: AtomicUsize = AtomicUsize::new(0);
+        let slow = Slow(SIGN_OF_LIFE * 5 / 2);
+        let body = events(slow, Seat::among(&ALONE, 1).unwrap()).into_body();
+        let told = String::from_utf8(to_bytes(body, usize::MAX).await.unwrap().to_vec()).unwrap();
+        assert_eq!(told, format!(": it runs on\n\n: it runs on\n\n{}", end(&Value::Null)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_that_goes_away_leaves_its_seat_at_once() {
+        static ALONE: AtomicUsize = AtomicUsize::new(0);
+        let response = events(Slow(Duration::from_secs(3_600)), Seat::among(&ALONE, 1).unwrap());
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        assert!(Seat::among(&ALONE, 1).is_err());
+        drop(response);
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        assert!(Seat::among(&ALONE, 1).is_ok());
     }
 
     #[test]

@@ -23,6 +23,9 @@ pub(super) struct Child {
     /// Whether its task has ended without it. How it ends is of no account.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) stopped: bool,
+    /// Whether another child has ended the run, or the try, that it began for. It runs on, and how it ends is of no account.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) set_aside: bool,
     /// Whether it is to be ended with its workflow, and was not told yet.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) to_end: bool,
@@ -34,7 +37,7 @@ pub(super) struct Child {
 impl Child {
     /// For a task as a whole.
     pub(super) fn of(task: Arc<str>, route: u32) -> Child {
-        Child { task, route, item: None, stopped: false, to_end: false, notice: false }
+        Child { task, route, item: None, stopped: false, set_aside: false, to_end: false, notice: false }
     }
 
     /// What people call it: `evacuate`, `evacuate[3]`, on another route than the first one `evacuate~2[3]`, and what calls
@@ -198,6 +201,18 @@ impl Children {
         }
         self.changed.extend(stopped.iter().map(|number| OwnPiece::Child(*number)));
         stopped
+    }
+
+    /// A run of a task has ended, or is tried again: what else runs for it as a whole has nothing to do with what the task
+    /// does next.
+    pub(super) fn set_aside(&mut self, task: &Arc<str>, route: u32) {
+        for (_, _, number) in self.by_task.range((task.clone(), route, 0)..=(task.clone(), route, u32::MAX)) {
+            let runs_for_it = |child: &&mut Child| child.item.is_none() && !child.notice && !child.set_aside;
+            if let Some(child) = self.open.get_mut(number).filter(runs_for_it) {
+                child.set_aside = true;
+                self.changed.insert(OwnPiece::Child(*number));
+            }
+        }
     }
 
     /// The workflow is to end: what runs for its tasks is to be ended, what calls people as well, but not what runs whatever

@@ -58,6 +58,9 @@ impl Conducting {
             if let Err(error) = self.conductor.update(task, route, Event::Action { status, result }) {
                 self.fail_at(child, error.to_string());
             }
+            if self.has_gone_on_without(child) {
+                self.children.set_aside(task, route);
+            }
             return;
         };
         let number = number.unwrap_or_else(|| self.children.take_number());
@@ -83,7 +86,8 @@ impl Conducting {
 
     /// Whether what ran for a task or an item is waited for no more. A task that something leads to while it runs has more
     /// than one child: the first of them ends its run, and Orquesta's machine would take the end of another one for that
-    /// of whatever the task does next. Items begin anew then, and how the former ones end is of no account.
+    /// of whatever the task does next, so that those are set aside. Items begin anew then, and how the former ones end is of
+    /// no account.
     fn has_gone_on_without(&self, child: &Child) -> bool {
         let (task, route) = (&child.task, child.route);
         match child.item {
@@ -242,7 +246,7 @@ impl Conduct for Conducting {
         let status = status_of(end.status)
             .ok_or_else(|| format!("The child {number} has not ended, it is {}.", end.status.as_str()))?;
         let child = self.children.close(number).ok_or_else(|| format!("The workflow has no open child {number}."))?;
-        if !child.stopped && !child.notice {
+        if !child.stopped && !child.set_aside && !child.notice {
             let answers = status == Status::Succeeded && self.conductor.definition().asks(&child.task);
             let result = if answers { response(end.result) } else { end.result };
             self.ended(&child, Some(number), status, result.into());

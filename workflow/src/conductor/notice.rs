@@ -77,12 +77,13 @@ impl Conductor {
 
     fn call_people(&mut self, mut notice: Notice) {
         let input = notice.input.to_json();
-        let bytes = input.to_string().len();
-        if bytes > NOTICE_BYTES_MAX {
+        if input.to_string().len() > NOTICE_BYTES_MAX {
             notice.input = cut(input, NOTICE_BYTES_MAX).into();
             let (task_id, route) = (Some(notice.task.clone()), Some(notice.route));
+            // Always the same text, so that it is kept once and not for each reminder: what is warned of is told with the next
+            // one, and would make that longer.
             let message = format!(
-                "LimitExceeded: What people are called with has {bytes} bytes and is cut, the limit NOTICE_BYTES_MAX is \
+                "LimitExceeded: What people are called with is too large and is cut, the limit NOTICE_BYTES_MAX is \
                  {NOTICE_BYTES_MAX}."
             );
             self.warn(LogEntry { task_id, route, ..LogEntry::error(message) });

@@ -338,6 +338,8 @@ struct Kept {
     at_hand: BTreeMap<ExecutionId, Box<dyn Conduct>>,
     pieces: BTreeMap<(ExecutionId, String), String>,
     starts: usize,
+    /// How often pieces were read.
+    reads: usize,
     /// What is stored of all executions.
     states: BTreeMap<String, Vec<u8>>,
 }
@@ -353,6 +355,10 @@ impl FakeWorkflows {
     }
 
     /// Another process goes on with them.
+    pub fn reads(&self) -> usize {
+        self.0.borrow().reads
+    }
+
     pub fn drop_all(&self) {
         self.0.borrow_mut().at_hand.clear();
     }
@@ -390,7 +396,8 @@ impl Workflows for FakeWorkflows {
     }
 
     fn pieces(&self, id: &ExecutionId) -> Result<Vec<Piece>, String> {
-        let kept = self.0.borrow();
+        let mut kept = self.0.borrow_mut();
+        kept.reads += 1;
         let of = |((whose, key), value): (&(ExecutionId, String), &String)| {
             (whose == id).then(|| Piece { key: key.clone(), value: value.clone() })
         };

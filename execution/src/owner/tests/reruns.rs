@@ -70,6 +70,7 @@ fn it_passes_its_gates_anew() {
     model.act(&Do::Cancel(1));
     assert_eq!(model.status(1), Some(Status::Canceled));
     gates.answer_all(&mut model);
+    model.act(&Do::Wait(1));
     ask(&mut model, rerun());
     model.act(&Do::Cancel(2));
     model.act(&Do::Wait(START_MS));
@@ -121,6 +122,22 @@ fn what_cannot_run_again_is_refused_and_stays_as_it_is() {
     assert_eq!(model.status(1), Some(Status::Failed));
     let again = super::super::Message::Workflow { id: id(1), asked: rerun(), by: "eve".to_owned(), at_ms };
     assert_eq!(model.tell(again).join(", "), "dead asked_in_vain");
+}
+
+#[test]
+fn an_order_of_somebody_whose_clock_is_ahead_runs_once_however_often_it_is_read() {
+    let (mut model, _) = failed("demo.chain");
+    let ahead_ms = model.now_ms + DEDUP_MS;
+    let order = |at_ms: i64| super::super::Message::Workflow { id: id(1), asked: rerun(), by: "eve".to_owned(), at_ms };
+    assert_eq!(model.tell(order(ahead_ms)).join(", "), "resuming, running, delayed(task_delay)");
+    model.act(&Do::Wait(700));
+    reported(&mut model, &child(1, 2), "failed");
+    assert_eq!(model.status(1), Some(Status::Failed));
+    model.workflows.drop_all();
+    for at_ms in [ahead_ms - 1, ahead_ms] {
+        assert_eq!(model.tell(order(at_ms)).join(", "), "dead asked_in_vain");
+    }
+    assert_eq!(model.tell(order(ahead_ms + 1)).join(", "), "resuming, running, task 1, scheduled");
 }
 
 #[test]

@@ -145,7 +145,7 @@ fn one_that_a_gate_turns_away_rests_again_and_loses_nothing() {
     ask(&mut model, skip("t1"));
     ask(&mut model, retry("t2"));
     let refused = gates.refuse(&mut model, Answer::Refused(Refusal::Excess(Why::Rate)));
-    assert_eq!(refused.join(", "), "paused(policy_excess)");
+    assert_eq!(refused.join(", "), "dead asked_in_vain, paused(policy_excess)", "who decided hears of it");
     let row = changed(&model.live(1), model.now_ms);
     assert!(row.result.unwrap().contains("t2") && row.error.unwrap().contains("turned it away"));
     ask(&mut model, retry("t2"));
@@ -259,6 +259,20 @@ fn what_is_asked_while_the_revision_is_missing_is_told_in_order_and_bounded() {
     model.act(&Do::Arrive);
     model.act(&Do::Wait(10_000));
     assert_eq!(model.status(1), Some(Status::Succeeded));
+}
+
+#[test]
+fn how_children_end_is_kept_without_a_look_at_the_pieces_while_the_revision_is_missing() {
+    let mut model = Model::new();
+    model.act(&Do::Arrive);
+    model.act(&Do::Request(1, "demo.fan", "later"));
+    model.workflows.drop_all();
+    model.act(&Do::Leave);
+    let before = model.workflows.reads();
+    for number in [1, 3] {
+        reported(&mut model, &child(1, number), "succeeded");
+    }
+    assert_eq!((model.workflows.reads(), model.status(1)), (before, Some(Status::Running)));
 }
 
 #[test]

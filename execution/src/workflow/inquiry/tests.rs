@@ -118,6 +118,7 @@ fn what_cannot_be_asked_is_refused_with_the_reason() {
         (json!({ "schema": 5 }), "\"schema\" is the JSON schema of the answer, found 5"),
         (json!({ "schema": { "type": "bool" } }), "\"schema\" is no schema of an answer: it is no JSON schema: "),
         (json!({ "schema": { "$ref": "#" } }), "\"schema\" is no schema of an answer: it refers to itself"),
+        (json!({ "schema": { "title": "x".repeat(RESULT_BYTES_MAX) } }), "\"schema\" leaves no room for an answer"),
     ] {
         let Err(note) = begin(parameters.clone()) else { panic!("{parameters} is asked") };
         assert_eq!(note.code.as_deref(), Some(code::INVALID_PARAMETERS));

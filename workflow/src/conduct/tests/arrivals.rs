@@ -45,6 +45,27 @@ fn a_second_child_that_ends_late_takes_nothing_from_what_the_first_one_has_led_t
 }
 
 #[test]
+fn a_second_child_that_ends_once_the_task_runs_again_does_not_end_that() {
+    for again in [false, true] {
+        let text =
+            if again { LOOP.replace("next: [{when", "retry: {count: 1}, next: [{when") } else { LOOP.to_owned() };
+        let mut host = begin(&text);
+        assert_eq!(host.labels(100).len(), 2);
+        host.end(2, Status::Succeeded, Value::Null);
+        assert_eq!(host.labels(100), [(3, "a".to_owned())]);
+        host.end(1, if again { Status::Failed } else { Status::Succeeded }, json!(1));
+        host.restore();
+        assert_eq!(host.labels(100), [(4, "a".to_owned())]);
+        host.end(3, Status::Succeeded, json!(1));
+        host.restore();
+        assert_eq!((host.labels(100), host.standing()), (vec![], Standing::Running), "{again}");
+        host.end(4, Status::Succeeded, Value::Null);
+        let Standing::Over { status, .. } = host.standing() else { panic!("not over, {:?}", host.standing()) };
+        assert_eq!(status, Status::Succeeded);
+    }
+}
+
+#[test]
 fn a_second_child_that_ends_while_the_task_waits_for_another_try_is_no_try() {
     let text = LOOP.replace("next: [{when", "retry: {count: 1, delay: 5}, next: [{when");
     let mut host = begin(&text);

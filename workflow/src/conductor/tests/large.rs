@@ -122,6 +122,22 @@ fn people_are_called_with_what_has_room_and_are_told_that_it_is_cut() {
 }
 
 #[test]
+fn however_often_people_are_reminded_it_is_told_once_that_it_is_cut() {
+    let text = "on_error: pause\non_freeze: {remind: {every: 1m, action: page, input: {known: <% ctx().frozen %>}}}\ninput: \
+                [log]\ntasks:\n  a: {action: x}\n";
+    let inputs = serde_json::json!({"log": "y".repeat(2 * NOTICE_BYTES_MAX)});
+    rehearse_with(text, Limits::default(), inputs, |one| {
+        one.begin("a");
+        one.end("a", Status::Failed);
+        for minute in 1..=3 {
+            one.at(minute * 60_000);
+        }
+        assert_eq!(one.step(|conductor| conductor.take_notices(9)).len(), 3);
+        assert_eq!(one.conductor.log().count(), 1);
+    });
+}
+
+#[test]
 fn what_people_are_called_with_has_room_among_the_parameters_of_an_execution() {
     const { assert!(NOTICE_BYTES_MAX <= petrel_execution::limits::PARAMETERS_BYTES_MAX / 2) };
 }
