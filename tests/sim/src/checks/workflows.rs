@@ -156,11 +156,11 @@ pub fn all_over(history: &History) -> Vec<String> {
     wrong
 }
 
-/// Whether something that workflows wait for waits by a clock ahead itself, and no worker has anything that runs.
+/// Whether something waits by a clock ahead for which others may wait, workflows or gates, and no worker has anything that runs.
 pub fn wait_by_a_clock_ahead(history: &History) -> bool {
     let runs = |row: &ExecutionChanged| row.status == "running" && row.worker.is_some();
     let is_open = |rows: &Vec<ExecutionChanged>| rows.last().is_some_and(|row| !is_final(&row.status));
-    let waits = of_workflows(history).any(|(id, rows)| is_open(rows) && waits_by_a_clock_ahead(history, id));
+    let waits = history.changes.iter().any(|(id, rows)| is_open(rows) && waits_by_a_clock_ahead(history, id));
     waits && !history.changes.values().any(|rows| rows.last().is_some_and(runs))
 }
 
