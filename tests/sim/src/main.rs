@@ -73,6 +73,9 @@ fn main() -> ExitCode {
             failed += 1;
             let (first, count) = (&report.violations[0], report.violations.len());
             eprintln!("seed {seed} fails ({count} violations): {first}");
+            if cli.verbose {
+                report.violations[1..].iter().for_each(|violation| eprintln!("  {violation}"));
+            }
             eprintln!("  replay: cargo xtask sim --seeds 1 --from {seed} --verbose");
         }
         if told.elapsed() >= PROGRESS_EVERY {

@@ -118,8 +118,8 @@ pub fn run(seed: u64, options: &Options) -> Report {
     report
 }
 
-/// Runs on until everything is done or patience ends. What a workflow waits for by a clock that is ahead others may wait for,
-/// at its gates: then the whole difference passes, once.
+/// Runs on until everything is done or patience ends. What waits by a clock that is ahead others may wait for, its workflow or
+/// its gates: then the whole difference passes, once.
 fn come_to_an_end(world: &World, mut calm_ms: i64) -> History {
     let mut busy_ms = world.elapsed_ms();
     let mut has_passed = false;

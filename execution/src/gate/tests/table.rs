@@ -399,3 +399,14 @@ fn a_gate_that_opens_to_very_many_lets_them_pass_in_steps() {
     assert_eq!(decided[0], waits(Why::Turn), "who comes while there is room and others wait is no excess");
     assert_eq!(one.granted(1), GRANTS_PER_STEP_MAX + 1, "the rest in further steps, without waiting");
 }
+
+#[test]
+fn who_waits_and_cannot_be_read_counts_as_not_there() {
+    let mut one = One::new(ONE, Excess::Wait);
+    assert_eq!([one.acquire(0, "a"), one.acquire(0, "b")].concat(), [GRANTED, waits(Why::Concurrency)]);
+    one.store.queue.clear();
+    one.store.seats.clear();
+    assert_eq!(one.release(1, "a", 1, Outcome::Succeeded), [Decided::Returned(Outcome::Succeeded)]);
+    assert!(one.store.is_empty());
+    assert_eq!(one.acquire(2, "c"), [GRANTED]);
+}

@@ -1,7 +1,7 @@
 //! Workflows: each comes to its end, and to what an uninterrupted one comes to; none of its children is asked for twice, or
 //! is left behind.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use petrel_execution::Status;
 use petrel_execution::code::ASKED_IN_VAIN;
@@ -13,7 +13,7 @@ use super::executions::{is_final, waits_by_a_clock_ahead};
 use super::people;
 use crate::history::History;
 use crate::pack::{self, revisions};
-use crate::workflows::people::ASK;
+use crate::workflows::people::{ASK, freezes};
 use crate::workflows::uninterrupted::{Call, Came, Host, Real};
 use crate::workflows::{calls_vary, is_exact, is_workflow, outcome};
 
@@ -156,11 +156,11 @@ pub fn all_over(history: &History) -> Vec<String> {
     wrong
 }
 
-/// Whether something that workflows wait for waits by a clock ahead itself, and no worker has anything that runs.
+/// Whether something waits by a clock ahead for which others may wait, workflows or gates, and no worker has anything that runs.
 pub fn wait_by_a_clock_ahead(history: &History) -> bool {
     let runs = |row: &ExecutionChanged| row.status == "running" && row.worker.is_some();
     let is_open = |rows: &Vec<ExecutionChanged>| rows.last().is_some_and(|row| !is_final(&row.status));
-    let waits = of_workflows(history).any(|(id, rows)| is_open(rows) && waits_by_a_clock_ahead(history, id));
+    let waits = history.changes.iter().any(|(id, rows)| is_open(rows) && waits_by_a_clock_ahead(history, id));
     waits && !history.changes.values().any(|rows| rows.last().is_some_and(runs))
 }
 
@@ -312,11 +312,57 @@ fn compare(came: &Came, of_run: &OfRun<'_>, wrong: &mut Vec<String>) {
         calls.sort();
         wanted.sort();
     }
-    let are_as_wanted = match calls_vary(action) {
-        true => calls.iter().all(|call| wanted.contains(call)),
-        false => calls == wanted,
-    };
-    if !are_as_wanted {
+    if !are_as_wanted(&calls, &wanted, &calls_vary(action), freezes(action)) {
         wrong.push(format!("{id} ({action}) has asked for {calls:?}, and an uninterrupted one for {wanted:?}"));
+    }
+}
+
+/// The task of whose items a call is one, if it is one of these.
+fn varied<'c>(call: &'c Call, vary: &BTreeSet<String>) -> Option<&'c str> {
+    call.task.split_once('[').map(|(task, _)| task).filter(|task| vary.contains(*task))
+}
+
+/// Whether a workflow has called what an uninterrupted one calls. Of the items of some tasks it may be fewer; and more where
+/// something beside them may freeze either of the two in the middle.
+fn are_as_wanted(calls: &[Call], wanted: &[Call], vary: &BTreeSet<String>, freezes: bool) -> bool {
+    let are_siblings =
+        |one: &Call, other: &Call| varied(one, vary) == varied(other, vary) && one.action == other.action;
+    let is_wanted = |call: &Call| match freezes {
+        true => wanted.iter().any(|wanted| are_siblings(call, wanted)),
+        false => wanted.contains(call),
+    };
+    let others = |of: &[Call]| of.iter().filter(|call| varied(call, vary).is_none()).cloned().collect::<Vec<_>>();
+    let mut items = calls.iter().filter(|call| varied(call, vary).is_some());
+    others(calls) == others(wanted) && items.all(is_wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Calls of tasks, each with one parameter.
+    fn calls(of: &[(&str, i64)]) -> Vec<Call> {
+        let call = |(task, value): &(&str, i64)| Call {
+            task: (*task).to_owned(),
+            action: "sim.step".to_owned(),
+            parameters: value.to_string(),
+        };
+        of.iter().map(call).collect()
+    }
+
+    #[test]
+    fn only_of_items_beside_which_one_fails_others_may_have_run() {
+        let vary = BTreeSet::from(["t2".to_owned()]);
+        let wanted = calls(&[("t1", 1), ("t2[0]", 1), ("t2[1]", 2), ("t3[0]", 1)]);
+        let fewer = calls(&[("t1", 1), ("t2[1]", 2), ("t3[0]", 1)]);
+        let more = calls(&[("t1", 1), ("t2[0]", 1), ("t2[1]", 2), ("t2[2]", 3), ("t3[0]", 1)]);
+        let fits = |calls: &[Call], freezes| are_as_wanted(calls, &wanted, &vary, freezes);
+        for freezes in [false, true] {
+            assert!(fits(&wanted, freezes) && fits(&fewer, freezes));
+            assert_eq!(fits(&more, freezes), freezes);
+            assert!(!fits(&wanted[..3], freezes), "an item of another task");
+            assert!(!fits(&calls(&[("t1", 2), ("t3[0]", 1)]), freezes), "a parameter");
+        }
+        assert!(!are_as_wanted(&fewer, &wanted, &BTreeSet::new(), true));
     }
 }

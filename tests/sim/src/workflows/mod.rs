@@ -12,7 +12,7 @@ mod tests;
 pub mod uninterrupted;
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use petrel_execution::ActionPlan;
@@ -51,9 +51,9 @@ pub fn is_exact(action: &str) -> bool {
     made(action).map_or_else(|| fixed::EXACT.contains(&action), |made| made.exact)
 }
 
-/// Whether a workflow may have called fewer items of a task than another time, though it has succeeded.
-pub fn calls_vary(action: &str) -> bool {
-    made(action).is_some_and(|made| made.calls_vary)
+/// The tasks of a workflow of whose items others may have run than another time, though it has succeeded.
+pub fn calls_vary(action: &str) -> BTreeSet<String> {
+    made(action).map(|made| made.calls_vary).unwrap_or_default()
 }
 
 /// The plan of a random workflow, made of that of an action of the pack, whose policies and parameters it has.

@@ -5,7 +5,7 @@
 
 mod waits;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use petrel_execution::workflow::{Decision, RerunTask};
 use petrel_workflow::expression::Dialect;
@@ -29,8 +29,8 @@ pub struct Made {
     pub dialect: Dialect,
     /// Whether what it comes to when it fails is the same whatever ends first.
     pub exact: bool,
-    /// Whether it may have called fewer items of a task than another time, though it has succeeded.
-    pub calls_vary: bool,
+    /// The tasks of whose items others may have run than another time, though it has succeeded.
+    pub calls_vary: BTreeSet<String>,
     /// Whether it fails though nothing interferes.
     pub fails: bool,
     /// Whether it passes a gate.
@@ -55,7 +55,7 @@ pub fn make(seed: u64, number: u32) -> Made {
         tasks: String::new(),
         names: 0,
         exact: true,
-        calls_vary: false,
+        calls_vary: BTreeSet::new(),
         fails: false,
         pauses,
         freezes: pauses,
@@ -102,7 +102,7 @@ struct Draft {
     tasks: String,
     names: usize,
     exact: bool,
-    calls_vary: bool,
+    calls_vary: BTreeSet<String>,
     fails: bool,
     /// Whether whatever fails freezes it.
     pauses: bool,
@@ -202,7 +202,7 @@ impl Draft {
     /// Which of its items have run when one fails is nobody's promise: a pause in the middle keeps others from beginning.
     fn items_that_fail(&mut self, place: &Place, variable: &str, step: &str) {
         self.exact = false;
-        self.calls_vary = true;
+        self.calls_vary.insert(place.this.clone());
         self.items_of_which_one_fails(place, step);
         self.close(place, variable, &[Next { on: "failed", publish: "-1".to_owned() }]);
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use petrel_bus::{Bus, Clock, Output, Publisher, Record, Tail};
-use petrel_execution::workflow::Asked;
+use petrel_execution::workflow::{Asked, Decision};
 use petrel_schemas::{ExecutionId, ExecutionsRecord, encode};
 use serde_json::Value;
 
@@ -17,6 +17,9 @@ use crate::workflows::people;
 const THINKS_MS: i64 = 2_000;
 /// After how long somebody asks once more for what has not come, in milliseconds.
 const AGAIN_MS: i64 = 5_000;
+/// How often a task is tried again that nothing goes wrong with any more before somebody looks at the clocks: where the owner's
+/// is behind, each worker finds its tasks too late until nobody has begun them in time.
+const TRIES_MAX: usize = 2;
 /// How many of a hundred ask twice at once.
 const TWICE_PERCENT: usize = 30;
 
@@ -30,6 +33,8 @@ pub(super) struct People {
     desk: BTreeMap<String, Waiting>,
     /// Those that somebody has let run again.
     reran: BTreeSet<String>,
+    /// How often they have let each task of a frozen workflow be tried again since nothing goes wrong any more.
+    tries: BTreeMap<(String, String), usize>,
     /// How many orders they have given.
     orders: usize,
 }
@@ -72,6 +77,22 @@ impl People {
             }
             _ => None,
         }
+    }
+
+    /// Whether they have let a task of an execution be tried again too often.
+    fn despair(&mut self, id: &str, asked: &[Asked]) -> bool {
+        let retried = |asked: &Asked| match asked {
+            Asked::Decide(Decision::Retry { task, .. }) => Some((id.to_owned(), task.clone())),
+            _ => None,
+        };
+        let retried: BTreeSet<_> = asked.iter().filter_map(retried).collect();
+        let mut is_enough = false;
+        for task in retried {
+            let tries = self.tries.entry(task).or_default();
+            *tries += 1;
+            is_enough |= *tries > TRIES_MAX;
+        }
+        is_enough
     }
 
     /// What people want about it, and when they say so, at this time in milliseconds since the epoch.
@@ -160,6 +181,9 @@ impl World {
                 // The log is away.
                 return;
             }
+            if self.calm.get() && people.despair(&key, &asked) {
+                self.correct_clocks();
+            }
             if let What::End { .. } = what {
                 people.desk.remove(&key);
                 people.reran.insert(key);
@@ -186,4 +210,28 @@ impl World {
 /// Of the people each gives one order, so that each order can be told from all others.
 fn name(order: usize) -> String {
     format!("{}{order:05}", people::NAMED)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Map;
+
+    use super::*;
+
+    #[test]
+    fn only_who_lets_the_same_task_be_tried_again_and_again_despairs() {
+        let retry =
+            |task: &str| Decision::Retry { task: task.to_owned(), route: 0, reset_items: false, input: Map::new() };
+        let mut people = People::default();
+        let mut despair = |id: &str, decided: &[Decision]| {
+            people.despair(id, &decided.iter().cloned().map(Asked::Decide).collect::<Vec<_>>())
+        };
+        // Whoever asks twice at once has tried it once.
+        assert!(!despair("x", &[retry("t1"), retry("t2"), retry("t1")]));
+        assert!(!despair("y", &[retry("t1")]));
+        assert!(!despair("x", &[retry("t1")]));
+        assert!((0..9).all(|_| !despair("x", &[Decision::Rollback])));
+        assert!(despair("x", &[retry("t1")]));
+        assert!(!despair("x", &[retry("t2")]) && !despair("y", &[retry("t1")]));
+    }
 }
