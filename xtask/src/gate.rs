@@ -82,9 +82,7 @@ fn run_tests(steps: &mut Steps, options: &Options, skips: &Path) {
     steps.run("tests", || {
         forget_skips(skips)?;
         let mut command = cargo();
-        // Documents of code hold no examples, which rustdoc would look for in each crate.
-        command.args(["test", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast", "--"]);
-        command.args(&options.arguments);
+        command.args(["test", "--workspace", "--no-fail-fast", "--"]).args(&options.arguments);
         command.env("PETREL_TEST_SKIPS", skips).env("PETREL_CHDB_LIB", engine_library()?);
         if let Some(broker) = &broker {
             command.env("PETREL_TEST_KAFKA", broker.bootstrap());

@@ -83,25 +83,7 @@ pub fn rust_problems(source: &Source) -> Vec<String> {
             before = line;
         }
     }
-    let unrun = examples(&source.text)
-        .map(|number| format!("{path}:{number}: an example in a document of code: no test runs it"));
-    problems.extend(unrun);
     problems
-}
-
-/// Lines at which rustdoc would find an example: a fence that says of no other language than Rust.
-fn examples(text: &str) -> impl Iterator<Item = usize> {
-    let mut is_open = false;
-    let document = |line: &'_ str| {
-        let line = line.trim_start();
-        line.strip_prefix("///").or_else(|| line.strip_prefix("//!")).map(|rest| rest.trim().to_owned())
-    };
-    let fences = (1..).zip(text.lines()).filter_map(move |(number, line)| Some((number, document(line)?)));
-    fences.filter_map(move |(number, line)| {
-        let language = line.strip_prefix("```")?;
-        let begins = !std::mem::replace(&mut is_open, !is_open);
-        (begins && (language.is_empty() || language.starts_with("rust"))).then_some(number)
-    })
 }
 
 /// Binaries talk to their terminal; xtask and the benches are nothing but binaries.
@@ -192,12 +174,6 @@ mod tests {
         }
         check("x/tests/a.rs", &format!("#[test]\n{IGNORED_TEST}]\nfn a() {{}}"), &["x/tests/a.rs:2: an ignored test"]);
         check("x/src/lib.rs", &format!("#![{NO_DOCS}]"), &["public items"]);
-    }
-
-    #[test]
-    fn examples_that_nobody_runs() {
-        check("x/src/a.rs", "/// ```\n/// a();\n/// ```\nfn a() {}", &["x/src/a.rs:1: an example"]);
-        check("x/src/a.rs", "//! ```text\n//! a\n//! ```\n//! ```rust\n//! ```", &["x/src/a.rs:4: an example"]);
     }
 
     #[test]
