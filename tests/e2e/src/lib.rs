@@ -24,7 +24,7 @@ pub use member::Member;
 pub use packs::{CRASH_TRIGGER, write_pack, write_reporting_pack};
 pub use random::Random;
 pub use single::Single;
-pub use workflows::{WorkflowPack, ends, output_of, run_workflow, shown};
+pub use workflows::{HOLD, WorkflowPack, ends, output_of, run_workflow, shown};
 
 /// A number from the environment, for the full counts that `cargo xtask crash` asks for.
 pub fn count_from_env(name: &str, default: usize) -> usize {

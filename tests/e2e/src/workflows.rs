@@ -23,6 +23,15 @@ env: { dir: \"${parameters.dir}\", name: \"${parameters.name}\" }
 parameters: { dir: { type: string, required: true }, name: { type: string, required: true } }
 ";
 
+/// An action `hold`, which runs until there is a file `go` in `dir`.
+pub const HOLD: &str = "\
+name: hold
+runner: shell
+script: while [ ! -e \"$dir/go\" ]; do sleep 0.1; done
+env: { dir: \"${parameters.dir}\" }
+parameters: { dir: { type: string, required: true } }
+";
+
 /// A pack of workflows.
 #[derive(Debug, Clone, Copy)]
 pub struct WorkflowPack<'p> {

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use petrel_e2e_tests::{Cli, Single, write_pack};
+use petrel_e2e_tests::{Cli, HOLD, Single, write_pack};
 use petrel_testkit::wait_until;
 use serde_json::{Value, json};
 
@@ -67,13 +67,6 @@ runner: shell
 script: printf '%s' \"$text\" > \"$at.new\" && mv \"$at.new\" \"$at\"
 env: { text: \"${parameters.text}\", at: \"${parameters.at}\" }
 parameters: { text: { type: string, required: true }, at: { type: string, required: true } }
-";
-const HOLD: &str = "\
-name: hold
-runner: shell
-script: while [ ! -e \"$dir/go\" ]; do sleep 0.1; done
-env: { dir: \"${parameters.dir}\" }
-parameters: { dir: { type: string, required: true } }
 ";
 
 fn start(dir: &Path) -> Result<Single> {

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use petrel_e2e_tests::{Cli, Single, WorkflowPack, ends, get_with, output_of, run_workflow, shown};
+use petrel_e2e_tests::{Cli, HOLD, Single, WorkflowPack, ends, get_with, output_of, run_workflow, shown};
 use petrel_testkit::wait_until;
 use serde_json::{Value, json};
 
@@ -89,13 +89,6 @@ runner: shell
 script: printf '%s\\n' \"$word\"
 env: { word: \"${parameters.word}\" }
 parameters: { word: { type: string, required: true } }
-";
-const HOLD: &str = "\
-name: hold
-runner: shell
-script: while [ ! -e \"$dir/go\" ]; do sleep 0.1; done
-env: { dir: \"${parameters.dir}\" }
-parameters: { dir: { type: string, required: true } }
 ";
 
 fn start(dir: &Path) -> Result<Single> {
