@@ -47,7 +47,9 @@ fn batch(http: &Http, trigger: &str, name: &str, first: u64, end: u64) -> Result
         // Writing to a string cannot fail.
         let _ = writeln!(body, r#"{{"n":{n},"host":"web-{:03}"}}"#, n % 997);
     }
-    let headers = format!("Content-Type: application/x-ndjson\r\nEvent-Id: {name}-{first}\r\n");
+    // An id has no blanks.
+    let id = name.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
+    let headers = format!("Content-Type: application/x-ndjson\r\nEvent-Id: {id}-{first}\r\n");
     let path = format!("/v1/events/{trigger}");
     let began = Instant::now();
     loop {

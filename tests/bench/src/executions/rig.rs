@@ -1,8 +1,9 @@
 //! A server that is measured, and what every measurement of one does.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, anyhow, ensure};
+use anyhow::{Result, ensure};
 use petrel_testkit::poll_until;
 
 use super::On;
@@ -69,19 +70,30 @@ impl<'t> Rig<'t> {
         Ok(began.elapsed())
     }
 
-    /// Sends events and waits until a metric has grown by what they lead to.
+    /// Sends events and waits until a metric has grown by what they lead to, or they are refused.
     pub(crate) fn fed(&self, load: Load<'_>, metric: &str, before: u64) -> Result<()> {
+        let refused = Mutex::new(None);
         std::thread::scope(|scope| {
-            let feed = scope.spawn(|| feed::send_to(self.server.http(), load.trigger, load.name, load.events));
-            self.until(load.name, load.total(), metric, before)?;
-            feed.join().map_err(|_| anyhow!("the feed panicked"))?
+            scope.spawn(|| {
+                if let Err(error) = feed::send_to(self.server.http(), load.trigger, load.name, load.events) {
+                    *refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                }
+            });
+            let grown = || match refused.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                Some(error) => Err(error),
+                None => Ok(self.server.metric(metric)?.saturating_sub(before)),
+            };
+            self.wait(load.name, load.total(), grown)
         })
     }
 
     /// Waits until a metric has grown by so much.
     pub(crate) fn until(&self, what: &str, count: u64, metric: &str, before: u64) -> Result<()> {
+        self.wait(what, count, || Ok(self.server.metric(metric)?.saturating_sub(before)))
+    }
+
+    fn wait(&self, what: &str, count: u64, found: impl Fn() -> Result<u64>) -> Result<()> {
         let pid = self.server.pid()?;
-        let found = || Ok(self.server.metric(metric)?.saturating_sub(before));
         let note = || Memory::of(pid).map_or_else(|_| String::new(), |m| format!("({:.0} MiB)", m.resident));
         feed::wait(what, count, STALL, found, note).map_err(|e| e.context(self.server.log_tail()))
     }
