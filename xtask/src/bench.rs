@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::Result;
 use petrel_testkit::{KafkaBroker, workspace_root};
 
-use crate::cargo::{cargo, run as run_command};
+use crate::cargo::{cargo, release_binary, run as run_command};
 use crate::deps::{fetch_engine, fetch_kafka, fetch_openssh, fetch_ruler};
 use crate::machine::{FOR_KAFKA, FOR_NPM, TO_BUILD, Tool, require};
 
@@ -113,8 +113,9 @@ fn prepare() -> Result<()> {
 }
 
 fn benchmark(what: &str, arguments: &[String]) -> Result<Command> {
-    let mut command = cargo();
-    command.args(["run", "--quiet", "--release", "--package", "petrel-bench", "--", what]).args(arguments);
+    // What was built, as it was built: `cargo run` of one package would compile much of it again, with other features.
+    let mut command = Command::new(release_binary("petrel-bench")?);
+    command.current_dir(petrel_testkit::workspace_root()).arg(what).args(arguments);
     command.env("PETREL_CHDB_LIB", petrel_testkit::engine_library()?);
     Ok(command)
 }

@@ -1,5 +1,6 @@
 //! Commands that inherit this terminal, and cargo within cargo.
 
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
@@ -25,6 +26,13 @@ pub(crate) fn cargo() -> Command {
     }
     command.current_dir(workspace_root());
     command
+}
+
+/// A program of the release build, in the target directory that this process lies in.
+pub(crate) fn release_binary(name: &str) -> Result<PathBuf> {
+    let own = std::env::current_exe().context("cannot find this program's own file")?;
+    let target = own.ancestors().nth(2).with_context(|| format!("{} lies in no target directory", own.display()))?;
+    Ok(target.join("release").join(format!("{name}{}", std::env::consts::EXE_SUFFIX)))
 }
 
 /// Whether this is a continuous-integration run, in which nothing may be skipped.

@@ -79,6 +79,12 @@ impl<'b, B: BusUnderTest> World<'b, B> {
         };
         let specs: Vec<TopicSpec> = topics.iter().map(spec).collect();
         self.under.bus().ensure_topics(&specs).expect("topics can be made");
+        // A partition has no leader for a moment after it was made, and who asks for it then is told that it is unknown.
+        for spec in &specs {
+            petrel_testkit::wait_until("its partitions have leaders", self.under.patience(), || {
+                self.under.bus().end_offsets(&spec.name).is_ok()
+            });
+        }
     }
 
     /// Publishes key-value pairs to a topic and waits until they are durable.
@@ -200,8 +206,7 @@ impl<'b, B: BusUnderTest> World<'b, B> {
     /// How many outputs a tail that lives as long as the world has seen; it may be a moment behind.
     pub fn output_count(&self) -> usize {
         let mut counting = self.counting.borrow_mut();
-        let open = || (self.under.bus().tail(&self.topics.output).expect("a tail"), 0);
-        let (tail, count) = counting.get_or_insert_with(open);
+        let (tail, count) = counting.get_or_insert_with(|| (self.tail("out"), 0));
         tail.next(Duration::ZERO, &mut |_, _| *count += 1).expect("the tail reads");
         *count
     }

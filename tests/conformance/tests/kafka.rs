@@ -30,6 +30,8 @@ impl KafkaUnderTest {
         let mut options = KafkaOptions::new(address, "suite");
         // Publishers are named alike in all tests; they must not fence each other.
         options.transactional_id_prefix = prefix.clone();
+        // What is slow is no finding of this suite, on a machine that stands still for seconds.
+        (options.request_timeout_ms, options.commit_slow_ms) = (30_000, 30_000);
         // How soon a new topic is noticed.
         options.properties.insert("topic.metadata.refresh.interval.ms".into(), "1000".into());
         let bus = Arc::new(KafkaBus::new(options).expect("valid options"));
