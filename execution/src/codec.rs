@@ -55,6 +55,7 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Known, CodecError> {
         ExecutionsRecord::WorkflowPiece(piece) => {
             Err(CodecError::Field { status: piece.execution_id, field: "status" })
         }
+        ExecutionsRecord::WorkflowPage(page) => Err(CodecError::Field { status: page.execution_id, field: "status" }),
     }
 }
 

@@ -52,6 +52,9 @@ pub struct Begin<'b> {
     pub now_ms: i64,
 }
 
+/// Prefix of the keys of pieces that an owner writes beside those of the workflow: what that is told later.
+pub const KEPT_PREFIX: &str = "owner/";
+
 /// A part of what is stored of a workflow that runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Piece {

@@ -19,6 +19,7 @@ pub(crate) const SCHEMAS: &[(&str, u32, u32, &str)] = &[
     ("HandedOver", 1, 1, include_str!("../avsc/HandedOver.v1.avsc")),
     ("ExecutionState", 1, 1, include_str!("../avsc/ExecutionState.v1.avsc")),
     ("ExecutionEnded", 1, 1, include_str!("../avsc/ExecutionEnded.v1.avsc")),
+    ("WorkflowPage", 1, 1, include_str!("../avsc/WorkflowPage.v1.avsc")),
     ("WorkflowPiece", 1, 1, include_str!("../avsc/WorkflowPiece.v1.avsc")),
     ("GateMessage", 1, 1, include_str!("../avsc/GateMessage.v1.avsc")),
     ("GateAnswer", 1, 1, include_str!("../avsc/GateAnswer.v1.avsc")),

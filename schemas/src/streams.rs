@@ -4,7 +4,7 @@ use crate::codec::{DecodeError, Stored, decode, kind_of};
 use crate::records::{
     ActionRequest, CancelRequest, Claim, CriteriaFailed, Declined, EventAudited, ExecutionChanged, ExecutionEnded,
     ExecutionState, GateAnswer, GateBehind, GateDecided, GateOrder, HandedOver, Heartbeat, OutputCaptured,
-    RevisionApplied, RuleMatched, SecretChanged, TaskResult, WorkflowMoved, WorkflowOrder, WorkflowPiece,
+    RevisionApplied, RuleMatched, SecretChanged, TaskResult, WorkflowMoved, WorkflowOrder, WorkflowPage, WorkflowPiece,
 };
 
 macro_rules! stream {
@@ -42,7 +42,7 @@ stream! {
 }
 stream! {
     /// `petrel.executions`.
-    ExecutionsRecord { ExecutionState, ExecutionEnded, WorkflowPiece }
+    ExecutionsRecord { ExecutionState, ExecutionEnded, WorkflowPiece, WorkflowPage }
 }
 stream! {
     /// `petrel.audit`.

@@ -176,7 +176,7 @@ impl LiveView {
                 );
             }
             // It is of an owner alone.
-            Ok(ExecutionsRecord::WorkflowPiece(_)) => {}
+            Ok(ExecutionsRecord::WorkflowPiece(_) | ExecutionsRecord::WorkflowPage(_)) => {}
             Err(error) => tracing::warn!(%error, offset = record.offset, "execution state cannot be read"),
         }
     }

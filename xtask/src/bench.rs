@@ -115,7 +115,7 @@ fn prepare() -> Result<()> {
 fn benchmark(what: &str, arguments: &[String]) -> Result<Command> {
     // What was built, as it was built: `cargo run` of one package would compile much of it again, with other features.
     let mut command = Command::new(release_binary("petrel-bench")?);
-    command.current_dir(petrel_testkit::workspace_root()).arg(what).args(arguments);
+    command.current_dir(workspace_root()).arg(what).args(arguments);
     command.env("PETREL_CHDB_LIB", petrel_testkit::engine_library()?);
     Ok(command)
 }

@@ -9,10 +9,7 @@ use serde_json::{Value, json};
 use super::{Effect, Owner};
 use crate::limits::ASKED_LATER_MAX;
 use crate::status::Status;
-use crate::workflow::{Asked, Changed, ChildEnd, Piece};
-
-/// Prefix of the pieces that an owner writes beside those of the workflow.
-const OWN: &str = "owner/";
+use crate::workflow::{Asked, Changed, ChildEnd, KEPT_PREFIX, Piece};
 
 /// Prefix of those that tell how children ended, with their numbers.
 const TOLD: &str = "owner/told/";
@@ -97,7 +94,7 @@ impl Owner<'_> {
 
 /// The pieces of a workflow, and what was kept for it, in the order in which it is told: children first.
 pub(super) fn apart(pieces: Vec<Piece>) -> (Vec<Piece>, Vec<Kept>) {
-    let (own, pieces): (Vec<_>, Vec<_>) = pieces.into_iter().partition(|piece| piece.key.starts_with(OWN));
+    let (own, pieces): (Vec<_>, Vec<_>) = pieces.into_iter().partition(|piece| piece.key.starts_with(KEPT_PREFIX));
     let mut kept: Vec<((u8, u32), Kept)> = own.into_iter().filter_map(kept).collect();
     kept.sort_by_key(|(order, _)| *order);
     (pieces, kept.into_iter().map(|(_, kept)| kept).collect())

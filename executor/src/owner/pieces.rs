@@ -1,4 +1,5 @@
-//! How the pieces of workflows are stored: each at a key of its own, and one that is larger than a record in parts.
+//! How the pieces of workflows are stored: small ones in pages (`pages`), others each at a key of its own, and one that
+//! is larger than a record in parts.
 //!
 //! The first record of a piece stands at the piece's key and says how many parts follow; those stand at that key, `/+` and
 //! their number, so that they come behind it and before any other piece. All of them are written and removed in one
@@ -8,7 +9,9 @@ use std::collections::HashMap;
 
 use petrel_bus::{Context, StateTooLarge};
 use petrel_execution::workflow::{Changed, Piece};
-use petrel_schemas::{ExecutionId, WorkflowPiece, decode, encode};
+use petrel_schemas::{ExecutionId, Stored as StoredRecord, WorkflowPage, WorkflowPiece, decode, encode};
+
+use super::pages::{self, Pages};
 
 /// Largest piece of a workflow, in bytes of JSON. What a workflow remembers is bounded by limits of its own, which count
 /// before anything is written as JSON; this one holds for whatever becomes longer by that.
@@ -43,11 +46,14 @@ pub(super) enum PieceTooLarge {
 }
 
 /// What is stored of a workflow.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Debug, Default)]
 pub(super) struct Stored {
+    /// By key.
     pub(super) pieces: Vec<Piece>,
-    /// How many parts those have that are stored in parts, by their keys.
+    /// Those that have records of their own, and how many beside the first.
     pub(super) parts: HashMap<String, usize>,
+    /// Where the others stand.
+    pub(super) pages: Pages,
 }
 
 /// What the keys of an execution's pieces begin with.
@@ -55,8 +61,8 @@ pub(super) fn prefix(id: &ExecutionId) -> Vec<u8> {
     format!("{id}/w/").into_bytes()
 }
 
-/// State key of a piece, or of a part.
-fn key(id: &ExecutionId, piece: &str) -> Vec<u8> {
+/// State key of a piece, a part or a page.
+pub(super) fn key(id: &ExecutionId, piece: &str) -> Vec<u8> {
     format!("{id}/w/{piece}").into_bytes()
 }
 
@@ -140,9 +146,14 @@ pub(super) fn read<G>(context: &Context<'_, G>, id: &ExecutionId) -> Result<Stor
     let prefix = prefix(id);
     let mut stored = Stored::default();
     let mut open: Option<Open> = None;
+    let mut of_pages = Vec::new();
     for (at, value) in context.scan(&prefix).take_while(|(key, _)| key.starts_with(&prefix)) {
-        let record: WorkflowPiece = decode(&value)
-            .map_err(|error| format!("what is stored at {} cannot be read: {error}", String::from_utf8_lossy(&at)))?;
+        let name = std::str::from_utf8(at.get(prefix.len()..).unwrap_or_default()).unwrap_or_default();
+        if let Some(number) = pages::number(name) {
+            of_pages.push((number, read_at::<WorkflowPage>(&at, &value)?));
+            continue;
+        }
+        let record: WorkflowPiece = read_at(&at, &value)?;
         match part_of(&record.key) {
             None => {
                 open.take().map_or(Ok(()), |open| open.close(&mut stored))?;
@@ -159,7 +170,15 @@ pub(super) fn read<G>(context: &Context<'_, G>, id: &ExecutionId) -> Result<Stor
         }
     }
     open.map_or(Ok(()), |open| open.close(&mut stored))?;
+    let (pages, paged) = Pages::of(of_pages);
+    stored.pages = pages;
+    stored.pieces.extend(paged);
+    stored.pieces.sort_by(|one, other| one.key.cmp(&other.key));
     Ok(stored)
+}
+
+fn read_at<T: StoredRecord>(at: &[u8], value: &[u8]) -> Result<T, String> {
+    decode(value).map_err(|error| format!("what is stored at {} cannot be read: {error}", String::from_utf8_lossy(at)))
 }
 
 /// A piece that is being read.
@@ -193,9 +212,7 @@ impl Open {
         if self.read < self.parts {
             return Err(self.missing());
         }
-        if self.parts > 0 {
-            stored.parts.insert(self.piece.key.clone(), self.parts);
-        }
+        stored.parts.insert(self.piece.key.clone(), self.parts);
         stored.pieces.push(self.piece);
         Ok(())
     }

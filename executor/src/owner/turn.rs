@@ -77,6 +77,8 @@ pub(super) struct Turn<'t, 'c, G> {
     pub(super) starts: &'t mut Vec<Start>,
     pub(super) at_hand: &'t AtHand,
     next: VecDeque<Next>,
+    /// The execution that was loaded or put last, as it is stored.
+    stored: Option<(ExecutionId, Vec<u8>)>,
 }
 
 impl<'t, 'c, G: ExecutorView> Turn<'t, 'c, G> {
@@ -87,14 +89,17 @@ impl<'t, 'c, G: ExecutorView> Turn<'t, 'c, G> {
         starts: &'t mut Vec<Start>,
         at_hand: &'t AtHand,
     ) -> Self {
-        Self { context, spec, options, counts, starts, at_hand, next: VecDeque::new() }
+        Self { context, spec, options, counts, starts, at_hand, next: VecDeque::new(), stored: None }
     }
 }
 
 impl<G: ExecutorView> Turn<'_, '_, G> {
-    pub(super) fn load(&self, id: &ExecutionId) -> Result<Option<Known>, Unreadable> {
+    pub(super) fn load(&mut self, id: &ExecutionId) -> Result<Option<Known>, Unreadable> {
         let Some(bytes) = self.context.get(id.as_str().as_bytes()) else { return Ok(None) };
-        codec::from_bytes(&bytes).map(Some).map_err(|error| {
+        let bytes = bytes.into_owned();
+        let known = codec::from_bytes(&bytes).map(Some);
+        self.stored = Some((id.clone(), bytes));
+        known.map_err(|error| {
             let damaged = Unreadable::Damaged(Reason::new("unreadable_state", error.to_string()));
             let CodecError::Record(error) = error else { return damaged };
             match Unreadable::from(error) {
@@ -125,6 +130,8 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
     }
 
     pub(super) fn timer(&mut self, id: &ExecutionId, kind: TimerKind) {
+        // It is gone with that.
+        self.at_hand.timer_is(id, kind, false);
         match self.load(id) {
             Ok(known) => self.decide(|owner| owner.timer(kind, known)),
             // It stays as it is, timer included, for a release that can read it.
@@ -170,17 +177,22 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
         for (id, reason) in given_up(&mut effects) {
             self.give_up_state(&id, reason);
         }
+        let mut conducted: Vec<ExecutionId> = Vec::new();
         for effect in &effects {
             let (put, id) = match effect {
                 Effect::Save(execution) | Effect::Update(execution) => {
                     (self.put(execution).map_err(|error| error.to_string()), execution.id())
                 }
-                Effect::Piece { id, changed } => (self.put_piece(id, changed).map_err(|error| error.to_string()), id),
+                Effect::Piece { id, changed } => {
+                    if conducted.last() != Some(id) {
+                        conducted.push(id.clone());
+                    }
+                    (self.put_piece(id, changed).map_err(|error| error.to_string()), id)
+                }
                 _ => continue,
             };
             if let Err(why) = put {
-                let execution = latest(&effects, id).cloned();
-                let Some(execution) = execution else { continue };
+                let Some(execution) = latest(&effects, id).cloned() else { continue };
                 if let Effect::Piece { id, changed } = effect
                     && execution.status().is_final()
                 {
@@ -190,20 +202,33 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
                     let _ = self.put_piece(id, &gone);
                     continue;
                 }
-                // It is not as the log has it.
-                self.at_hand.drop_one(id);
-                let changes = effects.iter().filter(|effect| matches!(effect, Effect::Save(of) if of.id() == id));
-                let unwritten = i64::try_from(changes.count()).unwrap_or(i64::MAX);
-                let end = self.ask(|owner| owner.too_large(execution, unwritten, &why));
-                // What it waited for in the state that the log has, it does not wait for any more.
-                let is_left = |effect: &Effect| matches!(effect, Effect::Unwait(_) | Effect::CancelTimer { .. });
-                let left = effects.into_iter().filter(is_left);
-                return self.carry_out(left.chain(end).collect());
+                let id = id.clone();
+                return self.end_instead(effects, &id, execution, &why);
+            }
+        }
+        for id in conducted {
+            if let Err(error) = self.at_hand.store(self.context, &id)
+                && let Some(execution) = latest(&effects, &id).cloned()
+            {
+                return self.end_instead(effects, &id, execution, &error.to_string());
             }
         }
         for effect in effects {
             self.apply(effect);
         }
+    }
+
+    /// The log cannot take it as it is: it ends.
+    fn end_instead(&mut self, effects: Vec<Effect>, id: &ExecutionId, execution: Execution, why: &str) {
+        // It is not as the log has it.
+        self.at_hand.drop_one(id);
+        let changes = effects.iter().filter(|effect| matches!(effect, Effect::Save(of) if of.id() == id));
+        let unwritten = i64::try_from(changes.count()).unwrap_or(i64::MAX);
+        let end = self.ask(|owner| owner.too_large(execution, unwritten, why));
+        // What it waited for in the state that the log has, it does not wait for any more.
+        let is_left = |effect: &Effect| matches!(effect, Effect::Unwait(_) | Effect::CancelTimer { .. });
+        let left = effects.into_iter().filter(is_left);
+        self.carry_out(left.chain(end).collect());
     }
 
     fn ask(&self, what: impl FnOnce(&mut Owner<'_>)) -> Vec<Effect> {
@@ -237,7 +262,7 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
             Effect::Update(_) | Effect::Piece { .. } => {}
             Effect::Forget { id, conducted } => self.forget(&id, conducted),
             Effect::SetTimer { id, kind, due_ms } => self.set_timer(&id, kind, due_ms),
-            Effect::CancelTimer { id, kind } => self.context.cancel_timer(&timer_key(&id, kind)),
+            Effect::CancelTimer { id, kind } => self.cancel_timer(&id, kind),
             Effect::Wait(key) => {
                 if let Err(error) = self.context.put(&key, Vec::new()) {
                     // An id, a revision and a number: no log has such a limit.
@@ -300,7 +325,15 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
     }
 
     fn put(&mut self, execution: &Execution) -> Result<(), StateTooLarge> {
-        self.context.put(execution.id().as_str().as_bytes(), codec::to_bytes(execution))
+        let bytes = codec::to_bytes(execution);
+        // A parent of which a child has ended and another one begun is as it was, and a record costs more than a look.
+        let is_stored = |(id, stored): &(ExecutionId, Vec<u8>)| id == execution.id() && *stored == bytes;
+        if self.stored.as_ref().is_some_and(is_stored) {
+            return Ok(());
+        }
+        self.context.put(execution.id().as_str().as_bytes(), bytes.clone())?;
+        self.stored = Some((execution.id().clone(), bytes));
+        Ok(())
     }
 
     fn put_piece(&mut self, id: &ExecutionId, changed: &Changed) -> Result<(), PieceTooLarge> {
@@ -320,9 +353,19 @@ impl<G: ExecutorView> Turn<'_, '_, G> {
             self.at_hand.forgotten(id);
         }
         self.context.delete(id.as_str().as_bytes());
+        self.stored = None;
+    }
+
+    fn cancel_timer(&mut self, id: &ExecutionId, kind: TimerKind) {
+        // Each step of a workflow cancels its timer, and most have none; to look it up is not for nothing.
+        if !self.at_hand.has_no_timer(id, kind) {
+            self.context.cancel_timer(&timer_key(id, kind));
+            self.at_hand.timer_is(id, kind, false);
+        }
     }
 
     fn set_timer(&mut self, id: &ExecutionId, kind: TimerKind, due_ms: i64) {
+        self.at_hand.timer_is(id, kind, true);
         let key = timer_key(id, kind);
         match kind.is_silence() {
             true => self.context.set_silence_timer(&key, due_ms),

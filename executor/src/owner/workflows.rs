@@ -8,9 +8,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use petrel_bus::Context;
 use petrel_execution::workflow::{Changed, Conduct, Piece, Workflows};
-use petrel_execution::{Known, Status, codec};
+use petrel_execution::{Known, Status, TimerKind, codec};
 use petrel_schemas::ExecutionId;
 
+use super::layout::Layout;
 use super::pieces::{self, PieceTooLarge, Stored};
 
 /// Most children of workflows that begin in one step: the others have their turn in steps of their own, and what else is
@@ -18,13 +19,16 @@ use super::pieces::{self, PieceTooLarge, Stored};
 pub(super) const STARTS_MAX: usize = 100;
 
 /// Most of them in one transaction, which may have many steps.
-const TRANSACTION_STARTS_MAX: usize = 1_000;
+const TRANSACTION_STARTS_MAX: usize = 4_000;
 
 /// Most workflows that a thread of owners has at hand; the others are restored when they are asked.
-const AT_HAND_MAX: usize = 4_000;
+const AT_HAND_MAX: usize = 10_000;
 
 /// Most bytes of what those have gathered that a thread of owners has at hand; of one there is always room.
 pub(super) const AT_HAND_BYTES_MAX: usize = 256 << 20;
+
+/// So many workflows it is known of at most how they are stored though they are not at hand, once a transaction is over.
+const LAYOUTS_BESIDE_MAX: usize = 1_000;
 
 /// Most pieces that are removed in one step.
 pub(super) const FORGOTTEN_MAX: usize = 1_000;
@@ -45,9 +49,10 @@ struct Inner {
     starts: usize,
     /// Those of the steps since the last commit.
     open_starts: usize,
-    /// The pieces that are stored in parts, with how many those are, of the workflows that have been at hand since nothing
-    /// was. Most have none.
-    parts: HashMap<ExecutionId, (u32, HashMap<String, usize>)>,
+    /// How the pieces of those at hand are stored, and of those that were asked for and are not at hand again yet.
+    layouts: HashMap<ExecutionId, Layout>,
+    /// Number of the open transaction.
+    transaction: u64,
 }
 
 /// A workflow that is at hand.
@@ -68,7 +73,12 @@ impl AtHand {
 
     /// The open transaction is committed.
     pub(super) fn committed(&self) {
-        self.inner.borrow_mut().open_starts = 0;
+        let inner = &mut *self.inner.borrow_mut();
+        inner.open_starts = 0;
+        inner.transaction += 1;
+        if inner.layouts.len() > inner.by_id.len() + LAYOUTS_BESIDE_MAX {
+            inner.layouts.retain(|id, _| inner.by_id.contains_key(id));
+        }
     }
 
     /// Another member has that partition.
@@ -79,7 +89,7 @@ impl AtHand {
             inner.by_use.remove(&one.used);
             inner.bytes -= one.bytes;
         }
-        inner.parts.retain(|_, (of, _)| *of != partition);
+        inner.layouts.retain(|_, layout| layout.partition != partition);
     }
 
     /// A new step begins.
@@ -89,45 +99,65 @@ impl AtHand {
 
     /// It is not to be gone on with as it is.
     pub(super) fn drop_one(&self, id: &ExecutionId) {
-        self.inner.borrow_mut().take(id);
+        let mut inner = self.inner.borrow_mut();
+        inner.take(id);
+        inner.layouts.remove(id);
     }
 
     /// Nothing is stored of it any more.
     pub(super) fn forgotten(&self, id: &ExecutionId) {
-        self.inner.borrow_mut().parts.remove(id);
+        self.inner.borrow_mut().layouts.remove(id);
     }
 
-    /// Stores a piece that has changed, or removes it. Whoever changes one that others may have written before has asked for
-    /// the pieces since nothing was at hand, so that it is known here which of them are stored in parts.
+    /// A piece has changed, or is gone. Whoever changes one that others may have written before has asked for the pieces
+    /// since nothing was at hand, so that it is known here how they are stored. [`Self::store`] follows.
     pub(super) fn write<G>(
         &self,
         context: &mut Context<'_, G>,
         id: &ExecutionId,
         changed: &Changed,
     ) -> Result<(), PieceTooLarge> {
-        let mut inner = self.inner.borrow_mut();
-        let before = inner.parts.get(id).and_then(|(_, parts)| parts.get(&changed.key)).copied().unwrap_or_default();
-        let parts = pieces::write(context, id, changed, before)?;
-        if parts != before {
-            inner.note(context.partition(), id, &changed.key, parts);
+        let inner = &mut *self.inner.borrow_mut();
+        let transaction = inner.transaction;
+        if let Some(layout) = inner.layouts.get_mut(id) {
+            return layout.write(context, id, changed, transaction);
+        }
+        let mut layout = Layout::new(context.partition());
+        let written = layout.write(context, id, changed, transaction);
+        inner.layouts.insert(id.clone(), layout);
+        written
+    }
+
+    /// Whether that is a timer of a workflow of which it is known here that it is not set.
+    pub(super) fn has_no_timer(&self, id: &ExecutionId, kind: TimerKind) -> bool {
+        let is_unset = |layout: &Layout| layout.has_timer == Some(false);
+        kind == TimerKind::Conduct && self.inner.borrow().layouts.get(id).is_some_and(is_unset)
+    }
+
+    /// A timer was set, or is not set any more.
+    pub(super) fn timer_is(&self, id: &ExecutionId, kind: TimerKind, is_set: bool) {
+        if kind != TimerKind::Conduct {
+            return;
+        }
+        if let Some(layout) = self.inner.borrow_mut().layouts.get_mut(id) {
+            layout.has_timer = Some(is_set);
+        }
+    }
+
+    /// Stores what has changed and is not stored yet.
+    pub(super) fn store<G>(&self, context: &mut Context<'_, G>, id: &ExecutionId) -> Result<(), PieceTooLarge> {
+        let inner = &mut *self.inner.borrow_mut();
+        let Some(layout) = inner.layouts.get_mut(id) else { return Ok(()) };
+        layout.pages.store(context, id)?;
+        // One that is over is not at hand any more.
+        if !inner.by_id.contains_key(id) {
+            inner.layouts.remove(id);
         }
         Ok(())
     }
 }
 
 impl Inner {
-    /// A piece is stored in so many parts.
-    fn note(&mut self, partition: u32, id: &ExecutionId, piece: &str, parts: usize) {
-        let (_, of) = self.parts.entry(id.clone()).or_insert_with(|| (partition, HashMap::new()));
-        match parts {
-            0 => _ = of.remove(piece),
-            parts => _ = of.insert(piece.to_owned(), parts),
-        }
-        if of.is_empty() {
-            self.parts.remove(id);
-        }
-    }
-
     fn take(&mut self, id: &ExecutionId) -> Option<Box<dyn Conduct>> {
         let One { used, bytes, conduct, .. } = self.by_id.remove(id)?;
         self.by_use.remove(&used);
@@ -145,6 +175,7 @@ impl Inner {
         while (self.by_id.len() > AT_HAND_MAX || self.bytes > AT_HAND_BYTES_MAX) && self.by_id.len() > 1 {
             let Some(eldest) = self.by_use.first_key_value().map(|(_, eldest)| eldest.clone()) else { return };
             self.take(&eldest);
+            self.layouts.remove(&eldest);
         }
     }
 }
@@ -165,12 +196,9 @@ impl<G> Workflows for OfStep<'_, '_, G> {
     }
 
     fn pieces(&self, id: &ExecutionId) -> Result<Vec<Piece>, String> {
-        let Stored { pieces, parts } = pieces::read(self.context, id)?;
-        let mut inner = self.at_hand.inner.borrow_mut();
-        match parts.is_empty() {
-            true => _ = inner.parts.remove(id),
-            false => _ = inner.parts.insert(id.clone(), (self.context.partition(), parts)),
-        }
+        let Stored { pieces, parts, pages } = pieces::read(self.context, id)?;
+        let layout = Layout { parts, pages, ..Layout::new(self.context.partition()) };
+        self.at_hand.inner.borrow_mut().layouts.insert(id.clone(), layout);
         Ok(pieces)
     }
 

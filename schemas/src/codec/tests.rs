@@ -105,6 +105,7 @@ fn every_shipped_version_decodes() {
         + check::<ExecutionState>()
         + check::<ExecutionEnded>()
         + check::<WorkflowPiece>()
+        + check::<WorkflowPage>()
         + check::<GateMessage>()
         + check::<GateAnswer>()
         + check::<GateBehind>()

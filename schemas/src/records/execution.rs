@@ -171,3 +171,26 @@ pub struct WorkflowPiece {
 }
 
 stored!(WorkflowPiece, "WorkflowPiece");
+
+/// Small parts of what an owner remembers of a workflow that changed together, on `petrel.executions`. Of a part that
+/// several pages have, the one with the highest sequence counts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WorkflowPage {
+    /// Id of the execution; the record's key is that, `/w/~` and the page's number.
+    pub execution_id: String,
+    /// How many pages of this workflow were begun before this one.
+    pub sequence: i64,
+    /// The parts, by key.
+    pub pieces: Vec<PagedPiece>,
+}
+
+stored!(WorkflowPage, "WorkflowPage");
+
+/// A part in a [`WorkflowPage`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PagedPiece {
+    /// The piece's key.
+    pub key: String,
+    /// JSON; none says that there is none any more.
+    pub value: Option<String>,
+}

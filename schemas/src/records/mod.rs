@@ -23,7 +23,7 @@ pub use audit::{
 pub use catalog::{CatalogBlob, CatalogHead, CatalogRevision, TriggerBinding};
 pub use dead_letter::DeadLetter;
 pub use event::{ENDS_TRIGGER, TriggerEvent};
-pub use execution::{ExecutionEnded, ExecutionState, WorkflowPiece};
+pub use execution::{ExecutionEnded, ExecutionState, PagedPiece, WorkflowPage, WorkflowPiece};
 pub use gate::{GateAnswer, GateBehind, GateCount, GateHead, GateMessage, GateOrder, GatePermit, GateSeat, GateSender};
 pub use kv::KvEntry;
 pub use output::OutputChunk;

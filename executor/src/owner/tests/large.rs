@@ -178,7 +178,7 @@ fn whoever_goes_on_with_it_has_all_of_it_and_nothing_is_left_in_the_end() {
             owner.restart();
         }
         ended(&mut owner, 1);
-        assert_eq!(keys(&owner), ["text"], "what is remembered became small");
+        assert_eq!(keys(&owner), ["~000000"], "what is remembered became small, and stands in a page");
         ended(&mut owner, 2);
         assert_eq!(owner.status(1), Some("succeeded"));
         owner.act(&Do::Wait(8 * DAY_MS, true));

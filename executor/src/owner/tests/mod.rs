@@ -4,6 +4,7 @@
 mod careful;
 mod harness;
 mod large;
+mod pages;
 mod pieces;
 mod process;
 mod replay;

@@ -33,7 +33,13 @@ fn changed(key: &str, value: Option<&str>) -> Changed {
 }
 
 fn write(state: &mut PartitionState, at_hand: &AtHand, key: &str, value: Option<&str>) {
-    in_context(state, |context| at_hand.write(context, &execution(), &changed(key, value))).unwrap();
+    in_context(state, |context| {
+        // Somebody has it at hand, as when a step is carried out.
+        OfStep { context: &*context, at_hand }.keep(&execution(), large::gathered(1));
+        at_hand.write(context, &execution(), &changed(key, value))?;
+        at_hand.store(context, &execution())
+    })
+    .unwrap();
 }
 
 fn read(state: &mut PartitionState, at_hand: &AtHand) -> Result<Vec<Piece>, String> {

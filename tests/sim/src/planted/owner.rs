@@ -6,7 +6,7 @@ use petrel_bus::{Batch, Context, DueTimer, InputTopic, Record, Stage, StageSpec,
 use petrel_execution::{Known, TimerKind, codec, parse_timer_key};
 use petrel_executor::owner::OwnerStage;
 use petrel_executor::worker::OwnerInputs;
-use petrel_schemas::{ExecutionId, RequestsRecord, ResultsRecord, encode};
+use petrel_schemas::{ExecutionId, PagedPiece, RequestsRecord, ResultsRecord, WorkflowPage, decode, encode};
 
 use super::Planted;
 use crate::pack::{self, Known as View};
@@ -60,10 +60,18 @@ fn tell_before(record: &Record<'_>, context: &mut Context<'_, Catalog>) {
 /// Of the workflow of a result a piece is gone that tells of an open child.
 fn lose_piece(record: &Record<'_>, context: &mut Context<'_, Catalog>) {
     let Some(parent) = execution_of(record).and_then(|id| id.parent()) else { return };
-    let prefix = format!("{}/w/child/", parent.as_str()).into_bytes();
-    let first = context.scan(&prefix).next().map(|(key, _)| key.into_owned());
-    if let Some(key) = first.filter(|key| key.starts_with(&prefix)) {
-        context.delete(&key);
+    let prefix = format!("{}/w/~", parent.as_str()).into_bytes();
+    let pages = context.scan(&prefix).take_while(|(key, _)| key.starts_with(&prefix));
+    let pages: Vec<_> = pages.map(|(key, value)| (key.into_owned(), decode::<WorkflowPage>(&value))).collect();
+    for (key, page) in pages {
+        let Ok(mut page) = page else { continue };
+        let is_open = |piece: &PagedPiece| piece.key.starts_with("child/") && piece.value.is_some();
+        if let Some(place) = page.pieces.iter().position(is_open) {
+            page.pieces.remove(place);
+            // It is smaller than it was.
+            let _ = context.put(&key, encode(&page));
+            return;
+        }
     }
 }
 
