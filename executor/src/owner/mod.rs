@@ -4,10 +4,10 @@
 //! the state of their executions. It loads what a message is about, asks, and writes what it is told to: state,
 //! tasks, orders, audit rows and dead letters commit in one transaction with the input's offsets.
 //!
-//! State keys: an execution's id, `waiting/…` for what waits for a revision or the end of a pause, and `sender` for the
-//! numbering of what is told to gates, and `<id>/w/…` for the pieces of a workflow, small ones in pages and large ones in parts. Timer keys:
-//! an execution's id and a kind, `waiting/from/…` where the release of what waits goes on, and `waiting/one/…` what is
-//! released alone.
+//! State keys: an execution's id, `waiting/…` for what waits for a revision or the end of a pause, `sender` for the
+//! numbering of what is told to gates, and `<id>/w/…` for the pieces of a workflow, small ones in pages and large ones in
+//! parts. Timer keys: an execution's id and a kind, `waiting/from/…` where the release of what waits goes on, and
+//! `waiting/one/…` what is released alone.
 
 mod layout;
 mod options;
